@@ -1,0 +1,228 @@
+# Expressions
+SELECT 1
+!known SELECT
+SELECT -2 ^ 2, 'x' ~ 'x' || 'y', 1 + 2 * 3
+SELECT a < b < c
+SELECT a = b = c
+SELECT a IS NULL IS NULL
+SELECT a ISNULL, b NOTNULL
+SELECT 1 BETWEEN 0 AND 2 AND true
+SELECT 1 BETWEEN SYMMETRIC 2 AND 0
+SELECT 1 NOT BETWEEN ASYMMETRIC 2 AND 0
+SELECT a LIKE 'x' ESCAPE '!', a NOT ILIKE b, a SIMILAR TO 'x'
+SELECT a AT TIME ZONE 'UTC', now() AT TIME ZONE 'x' AT TIME ZONE 'y'
+SELECT date '2020-01-01', timestamp with time zone '2020-01-01', timestamptz 'now', interval '1 day', interval '1' day, interval '1' day to second
+SELECT double precision '1', numeric(3,1) '1.2', int4 '3', float8 '1', bool 't', json '{}'
+SELECT x'1F', b'101', E'a\nb', U&'\0041', $$a$b$$, $tag$x$tag$
+SELECT 'a'
+SELECT "A".b.c, a.*, (a).b, a[1], a[1:2], (f(x)).y, (ARRAY[1,2])[1]
+!known SELECT (a).*
+SELECT a[:]
+SELECT ARRAY[1,2], ARRAY[[1,2],[3,4]], ARRAY(SELECT 1), ROW(1,2), (1,2), ROW()
+SELECT CASE WHEN a THEN b END, CASE a WHEN 1 THEN 2 ELSE 3 END
+SELECT coalesce(a,b), nullif(a,b), greatest(1,2), least(1,2)
+SELECT cast(a as int), a::int, a::varchar(3), a::numeric(5,2), a::int[], a::timestamp(3) with time zone, a::character varying, a::"char", a::pg_catalog.int4
+SELECT extract(year from a), extract('epoch' from a), position('a' in b), substring(a from 1 for 2), substring(a for 2), substring(a, 1, 2), overlay(a placing b from 1), trim(a), trim(both 'x' from a)
+!known SELECT trim(leading from a)
+SELECT count(*), count(distinct a), sum(a) filter (where b), string_agg(a, ',' order by b desc nulls last), percentile_cont(0.5) within group (order by a)
+SELECT rank() over (partition by a order by b), sum(x) over w, row_number() over (order by a rows between unbounded preceding and current row) FROM t WINDOW w AS (partition by a)
+!known SELECT sum(x) over (order by a groups between 1 preceding and 1 following exclude ties)
+SELECT f(a => 1, b := 2), f(VARIADIC ARRAY[1,2])
+SELECT a = ANY(b), a <> ALL(SELECT 1), a IN (1,2), a NOT IN (SELECT 1), (a,b) IN (SELECT 1,2), a LIKE ANY(b)
+SELECT EXISTS (SELECT 1), NOT EXISTS (SELECT 1), NOT a AND b OR c
+SELECT a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b, a IS TRUE, a IS NOT UNKNOWN
+SELECT a OPERATOR(pg_catalog.+) b, a @> b, a -> 'x' ->> 'y', a #>> '{a}', a && b, @ -5, ~ 1, |/ 25, ||/ 27, a || b
+SELECT current_user, current_timestamp, current_timestamp(3), localtime, current_date, session_user, user, current_role, current_catalog, current_schema
+SELECT a COLLATE "C", a || b COLLATE "C" < c
+SELECT a AS select, b name, c "Foo", d value, e type
+SELECT a b c
+SELECT 1 from
+SELECT $1, $2::int, :x
+SELECT 1.5, .5, 1., 1e10, 1.5e-3
+SELECT (((1)))
+SELECT count(*) AS count, max(a) max FROM t
+SELECT year, month, name, value, key, text, date, time FROM t
+SELECT first, last, format, top, sample, minus FROM qualify
+SELECT a.b.c.d FROM a
+SELECT 'a' 'b'
+!known SELECT !!! 1
+SELECT ARRAY[]::int[], '{}'::int[][], a::int ARRAY[3]
+SELECT (SELECT 1), (VALUES (1)), ((SELECT 2))
+SELECT grouping(a) FROM t GROUP BY a
+# Select
+SELECT * FROM a, b WHERE a.x = b.y
+SELECT * FROM a JOIN b ON a.x=b.y LEFT OUTER JOIN c USING (x) NATURAL JOIN d CROSS JOIN e
+SELECT * FROM a FULL JOIN b ON true RIGHT JOIN c ON false
+SELECT * FROM (a JOIN b ON true) AS j
+SELECT * FROM a JOIN b JOIN c ON true ON false
+SELECT * FROM (SELECT 1) t, LATERAL (SELECT 2) u, generate_series(1,3) g(x), unnest(a) WITH ORDINALITY AS u(a,b)
+!known SELECT * FROM ROWS FROM (generate_series(1,2), unnest(a)) AS t
+SELECT * FROM f(1) AS t(a int, b text)
+SELECT * FROM ONLY t
+!known SELECT * FROM t *
+SELECT * FROM t TABLESAMPLE system (10)
+SELECT DISTINCT ON (a, b) c FROM t ORDER BY a
+SELECT DISTINCT a FROM t
+SELECT ALL a FROM t
+SELECT a, count(*) FROM t GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC NULLS LAST LIMIT 10 OFFSET 5
+SELECT a FROM t GROUP BY GROUPING SETS ((a), (b), ())
+SELECT a FROM t GROUP BY ROLLUP (a, b), CUBE (c)
+SELECT a FROM t ORDER BY a USING <
+SELECT a FROM t LIMIT ALL
+SELECT a FROM t OFFSET 5 ROWS FETCH FIRST 3 ROWS ONLY
+!known SELECT a FROM t FETCH NEXT ROW WITH TIES
+SELECT a FROM t OFFSET 1 LIMIT 2
+SELECT a FROM t LIMIT $1 OFFSET $2
+SELECT 1 UNION SELECT 2 UNION ALL SELECT 3 INTERSECT SELECT 4 EXCEPT ALL SELECT 5
+(SELECT 1) UNION (SELECT 2) ORDER BY 1
+(SELECT 1)
+VALUES (1, 'a'), (2, 'b')
+VALUES (1), (2) ORDER BY 1 LIMIT 1
+TABLE t
+WITH a AS (SELECT 1), b(x) AS MATERIALIZED (SELECT 2) SELECT * FROM a, b
+WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n+1 FROM r) SELECT * FROM r
+WITH x AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM x
+WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x
+WITH x AS (SELECT 1) UPDATE t SET a = 1 FROM x
+WITH x AS (SELECT 1) DELETE FROM t USING x
+SELECT * FROM t FOR UPDATE
+SELECT * FROM t FOR NO KEY UPDATE OF t SKIP LOCKED
+SELECT * FROM t FOR SHARE NOWAIT FOR KEY SHARE
+SELECT * FROM t FOR UPDATE LIMIT 1
+SELECT FROM t
+SELECT * FROM t AS x(a, b)
+!known SELECT * FROM select
+SELECT * FROM t WHERE
+SELECT * FROM t GROUP BY
+SELECT * FROM t t2 WHERE t2.a = 1
+SELECT 1 INTO t
+# Modify
+INSERT INTO t VALUES (1, DEFAULT, 'x')
+INSERT INTO t (a, b) VALUES (1, 2), (3, 4) RETURNING *
+INSERT INTO t DEFAULT VALUES
+INSERT INTO s.t AS x (a) SELECT 1
+INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING
+INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = t.c + 1 WHERE t.a > 1 RETURNING a
+INSERT INTO t (a) VALUES (1) ON CONFLICT ON CONSTRAINT t_pkey DO NOTHING
+!known INSERT INTO t (a) VALUES (1) ON CONFLICT (lower(a)) WHERE b DO NOTHING
+INSERT INTO t (a) OVERRIDING SYSTEM VALUE VALUES (1)
+INSERT INTO t (a) OVERRIDING USER VALUE SELECT 1
+INSERT INTO t (SELECT 1)
+!known INSERT INTO t TABLE u
+INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x
+UPDATE t SET a = 1
+UPDATE t SET a = 1, b = DEFAULT WHERE c = 2 RETURNING *
+UPDATE t AS x SET a = y.b FROM y WHERE x.id = y.id
+UPDATE t SET (a, b) = (1, 2)
+UPDATE t SET (a, b) = (SELECT 1, 2)
+UPDATE t SET (a, b) = ROW(1, 2)
+UPDATE ONLY t SET a = 1
+!known UPDATE t SET a[1] = 2
+UPDATE t SET a.b = 2
+UPDATE t
+DELETE FROM t
+DELETE FROM t AS x USING y WHERE x.a = y.a RETURNING x.*
+DELETE FROM ONLY t WHERE a = 1
+DELETE t
+# Session
+BEGIN
+BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, NOT DEFERRABLE
+START TRANSACTION READ WRITE
+COMMIT AND CHAIN
+END WORK
+ROLLBACK AND NO CHAIN
+ABORT
+SAVEPOINT a
+RELEASE SAVEPOINT a
+RELEASE a
+ROLLBACK TO SAVEPOINT a
+ROLLBACK WORK TO a
+SET search_path TO a, "B"
+SET x.y = 'z'
+SET a = DEFAULT
+SET LOCAL a TO on
+SET SESSION a = 1
+SET a = -1.5
+SET TIME ZONE 'UTC'
+SET TIME ZONE LOCAL
+SET TIME ZONE INTERVAL '1' HOUR TO MINUTE
+SET NAMES 'utf8'
+SET ROLE x
+SET SESSION AUTHORIZATION DEFAULT
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY
+SET CONSTRAINTS ALL DEFERRED
+SET CONSTRAINTS a, b.c IMMEDIATE
+SET a
+RESET ALL
+RESET x.y
+SHOW search_path
+SHOW ALL
+SHOW TRANSACTION ISOLATION LEVEL
+SHOW TIME ZONE
+PREPARE p AS SELECT $1
+PREPARE p (int, text) AS INSERT INTO t VALUES ($1, $2)
+EXECUTE p
+EXECUTE p (1, 'a' || 'b')
+DEALLOCATE p
+DEALLOCATE PREPARE ALL
+DECLARE c CURSOR FOR SELECT 1
+DECLARE c BINARY INSENSITIVE NO SCROLL CURSOR WITH HOLD FOR SELECT 1
+FETCH c
+FETCH NEXT FROM c
+FETCH 5 FROM c
+FETCH ALL IN c
+FETCH FORWARD ALL c
+FETCH BACKWARD 3 FROM c
+FETCH ABSOLUTE -1 c
+MOVE FORWARD 2 IN c
+CLOSE c
+CLOSE ALL
+DISCARD ALL
+LISTEN a
+UNLISTEN *
+NOTIFY a, 'x'
+CHECKPOINT
+VACUUM
+VACUUM (ANALYZE, VERBOSE) t
+VACUUM FULL ANALYZE t (a)
+ANALYZE t, u
+EXPLAIN SELECT 1
+EXPLAIN ANALYZE VERBOSE SELECT 1
+EXPLAIN (ANALYZE, FORMAT json, COSTS off) SELECT 1
+EXPLAIN (SELECT 1)
+# COPY
+COPY t FROM STDIN
+COPY t (a, b) TO STDOUT WITH (FORMAT csv, HEADER, DELIMITER ',', NULL '')
+COPY (SELECT 1) TO STDOUT
+COPY (SELECT a FROM (SELECT 1) t(a)) TO STDOUT (FORMAT binary)
+COPY t FROM '/tmp/x' WITH CSV HEADER
+COPY t FROM STDIN CSV DELIMITER AS ';' QUOTE '"' ESCAPE '\' FORCE NOT NULL a, b
+COPY t TO STDOUT WITH CSV FORCE QUOTE *
+COPY BINARY t FROM STDIN
+COPY t FROM STDIN USING DELIMITERS ';'
+COPY t FROM STDIN WITH (FORMAT csv, FORCE_NULL (a), FORCE_NOT_NULL (b), HEADER match, ENCODING 'utf8')
+COPY t FROM STDIN WHERE a > 1
+COPY t FROM PROGRAM 'x'
+COPY t
+# DDL
+CREATE TABLE t (a int PRIMARY KEY, b text NOT NULL DEFAULT 'x', c numeric(5,2) CHECK (c > 0), UNIQUE (a, b))
+CREATE TABLE IF NOT EXISTS s.t (id bigserial, a timestamptz DEFAULT now(), b jsonb, c int REFERENCES u (id) ON DELETE CASCADE)
+CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY, b int GENERATED ALWAYS AS (a + 1) STORED)
+CREATE TABLE t AS SELECT 1
+CREATE UNIQUE INDEX CONCURRENTLY i ON t USING btree (a DESC NULLS LAST, lower(b)) WHERE c
+CREATE VIEW v AS SELECT 1
+CREATE SCHEMA IF NOT EXISTS s
+CREATE SEQUENCE s START WITH 1 INCREMENT BY 2
+DROP TABLE IF EXISTS a, b CASCADE
+ALTER TABLE t ADD COLUMN a int, DROP COLUMN b, ALTER COLUMN c TYPE text
+ALTER TABLE t ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES u (b)
+ALTER TABLE t RENAME COLUMN a TO b
+TRUNCATE t
+TRUNCATE TABLE a, b RESTART IDENTITY CASCADE
+COMMENT ON TABLE t IS 'x'
+GRANT SELECT ON t TO x
+REVOKE ALL ON t FROM x
+CREATE TYPE e AS ENUM ('a', 'b')
+CREATE ROLE x LOGIN PASSWORD 'y'
+FOO
